@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { leftOut } from './test/support/left-out.ts';
 
@@ -25,6 +26,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // A child process compiles what an earlier one has compiled only once: TypeScript above all.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compiled') },
     // What failed is in the message, which is all that a summary shows.
     chaiConfig: { truncateThreshold: 1_500 },
     projects: [

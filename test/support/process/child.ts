@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { PATIENCE_MS, until } from '../until.ts';
 import { LINE, NODES, type NodeLine } from './node-lines.ts';
 
+const KEEP_COMPILED = new URL('keep-compiled.mjs', import.meta.url).href;
+
 /** How a child ended; one of the two is null. */
 export interface Ending {
   readonly code: number | null;
@@ -10,7 +12,7 @@ export interface Ending {
 }
 
 export interface ChildOptions {
-  /** Added to an environment that holds only PATH and HOME, so that no setting of the test run leaks in. */
+  /** Added to an environment that holds only PATH, HOME and the cache of compiled code, so that no setting of the test run leaks in. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Opens a channel for messages. Default: none. */
@@ -37,9 +39,15 @@ export class Child {
   #hasEnded = false;
 
   constructor(command: string, args: readonly string[], { env = {}, cwd, ipc = false }: ChildOptions = {}) {
-    const { PATH = '', HOME = '' } = process.env;
+    const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
+    const cache = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
     const stdio = ['pipe', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])] as const;
-    this.process = spawn(command, args, { env: { PATH, HOME, ...env }, cwd, detached: true, stdio: [...stdio] });
+    this.process = spawn(command, args, {
+      env: { PATH, HOME, ...cache, ...env },
+      cwd,
+      detached: true,
+      stdio: [...stdio],
+    });
     // A child that has ended does not read.
     this.process.stdin?.on('error', () => {});
     this.process.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -62,7 +70,8 @@ export class Child {
   /** Runs a file of this repository (a URL, or a path) under Node.js, TypeScript too. */
   static node(file: URL | string, { line = LINE, args = [], nodeArgs = [], ...options }: NodeOptions = {}): Child {
     const path = file instanceof URL ? fileURLToPath(file) : file;
-    const flags = ['--disable-warning=ExperimentalWarning', ...nodeArgs];
+    const keeps = process.env['NODE_COMPILE_CACHE'] === undefined ? [] : [`--import=${KEEP_COMPILED}`];
+    const flags = ['--disable-warning=ExperimentalWarning', ...keeps, ...nodeArgs];
     return new Child(NODES[line], [...flags, path, ...args.map(String)], options);
   }
 
