@@ -235,8 +235,8 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     const lists = await watched(await open(), instance.service);
     for (let round = 0; round < 5; round++) {
       await proxy.down();
-      await proxy.up();
       const before = proxy.calls.length;
+      await proxy.up();
       await until(() => proxy.calls.slice(before).some(({ method }) => method === 'connect'), 5_000);
     }
     expect(lists).toEqual([[instance]]);
