@@ -15,7 +15,7 @@ if (missing) console.warn(missing);
 const world = useWorld();
 
 const start = (): Promise<Service> =>
-  world().service('echo', { file: SERVER, kind: 'grpc-js', env: { LOSSLESS_HOLD_MS: '1500' } });
+  world().service('echo', { file: SERVER, kind: 'grpc-js', env: { LOSSLESS_HOLD_MS: '5000' } });
 
 async function distance(): Promise<DelayProxy> {
   const proxy = await DelayProxy.start(DELAY_MS);
@@ -60,7 +60,7 @@ describe.skipIf(missing)('clients of other languages lose no call while two inst
   test.each(['replayable', 'once'] as const)('net/http, a body that is %s, one address', async (body) => {
     const place = await distance();
     const provider = (): Promise<Service> =>
-      world().service('provider', { kind: 'h2c', env: { LOSSLESS_HOLD_MS: '1500' } });
+      world().service('provider', { kind: 'h2c', env: { LOSSLESS_HOLD_MS: '5000' } });
     let leaving = await provider();
     place.target = leaving.port;
     const load = startNetHttp(world().children, `http://127.0.0.1:${place.port}/echo`, body, 200);
