@@ -80,6 +80,16 @@ export const ALERTS: readonly Alert[] = [
     panel: { dashboard: 'shutdowns', title: 'Drains' },
   },
   {
+    name: 'LosslessRequestsReset',
+    severity: 'critical',
+    expr: some(calls('stop', [ATTR.errorType, '=', 'reset'])),
+    search: { work: 'stop', tags: { [ATTR.errorType]: 'reset' } },
+    summary: 'Requests came to {service_name} as it closed their connections, shutdowns: {count}',
+    description:
+      'Shutdowns of {service_name} in the last 15 minutes that reset a client which was connecting, or closed an idle connection on which a request was on its way: {count}. Those requests failed.',
+    panel: { dashboard: 'shutdowns', title: 'Drains' },
+  },
+  {
     name: 'LosslessEntryNotTold',
     severity: 'warning',
     expr: some(calls('drain', [ATTR.holdReason, '=', 'entry_not_told'])),

@@ -82,9 +82,16 @@ describe('a client that pipelines', () => {
 
 describe('an idle connection is closed', () => {
   test.each([
-    [0, 'success'],
-    [1, 'incomplete'],
-  ])('and %i requests come at that moment: %s', async (requests, result) => {
+    [0, { result: 'success', problems: [], runbook: null }],
+    [
+      1,
+      {
+        result: 'incomplete',
+        problems: ['requests came as their idle connections were closed, and got no answer: 1'],
+        runbook: 'LosslessRequestsReset',
+      },
+    ],
+  ])('and %i requests come at that moment: %o', async (requests, verdict) => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '300' } });
     const client = await connected(service.port);
     client.socket.write(get('/echo'));
@@ -95,7 +102,7 @@ describe('an idle connection is closed', () => {
     await client.closed;
     expect(client.text()).toBe(answered);
     const trace = await world().trace(service);
-    expect(trace.verdict.result).toBe(result);
+    expect(trace.verdict).toMatchObject(verdict);
     expect(spansOf(trace, 'stop')[0]?.tags).toMatchObject({ 'lossless.stop.sockets.crossed': requests });
   });
 });

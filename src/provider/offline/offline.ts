@@ -381,11 +381,10 @@ export class Offline {
       throw thrown;
     });
     this.#untold.crossed = stopped.crossed;
-    const failure =
-      drained.result === 'timeout' && stopped.forced > 0
-        ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` }
-        : undefined;
-    work.end(stopped, failure);
+    const { reset } = this.#untold;
+    if (drained.result === 'timeout' && stopped.forced > 0)
+      work.end(stopped, { type: 'forced', message: `${stopped.forced} connections were cut with work left` });
+    else work.end(stopped, reset === undefined ? undefined : { type: 'reset', message: reset });
   }
 
   /** Handlers can now close what requests needed; those that take longer than the deadline are left. */

@@ -18,6 +18,8 @@ export class Untold {
   isPortShared = false;
   /** Idle connections on which a request came as they were closed. */
   crossed = 0;
+  /** A client was connecting when the listeners closed. */
+  #resetsClient = false;
   /** Callers that could not be told came until the listeners closed, or might have. */
   #stillComing: string | undefined;
 
@@ -43,12 +45,20 @@ export class Untold {
 
   /** The listeners are about to close. */
   listenersClose({ keptComing, resetsClient }: Drained): void {
-    if (resetsClient) this.#stillComing = 'a client was connecting when the listeners closed, and the kernel resets it';
-    else if (this.#context.settings.entry !== 'refuse')
+    this.#resetsClient = resetsClient;
+    if (this.#context.settings.entry !== 'refuse')
       this.#stillComing =
         keptComing && this.#entry.cameLate
           ? 'callers without the plugin still came when the hold time was over, and found no listener'
           : this.#entry.tooShort;
+  }
+
+  /** Which clients got no answer because they came at the very end, in words; undefined: none are known. */
+  get reset(): string | undefined {
+    if (this.#resetsClient) return 'a client was connecting when the listeners closed, and the kernel resets it';
+    return this.crossed > 0
+      ? `requests came as their idle connections were closed, and got no answer: ${this.crossed}`
+      : undefined;
   }
 
   /** The reason and the end of the wait. */
@@ -73,8 +83,7 @@ export class Untold {
     if (this.#retirement.torn > 0)
       return `connections took only a part of an HTTP/2 notice and could not be used any more: ${this.#retirement.torn}`;
     if (this.#stillComing !== undefined) return this.#stillComing;
-    if (this.crossed > 0)
-      return `requests came as their idle connections were closed, and got no answer: ${this.crossed}`;
+    if (this.reset !== undefined) return this.reset;
     if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;
   }

@@ -12,6 +12,7 @@ export type Runbook =
   | 'LosslessLastInstance'
   | 'LosslessRequestsAfterAck'
   | 'LosslessRequestsCut'
+  | 'LosslessRequestsReset'
   | 'LosslessShutdownTruncated'
   | 'LosslessTelemetrySpooled';
 
@@ -75,10 +76,11 @@ function leftOf({ drain, root, stop }: Said): string {
   return given.length === 0 ? 'before all traffic had ended' : `with ${given.join('; ')}`;
 }
 
-function untoldOf({ entry, root }: Said): Runbook | undefined {
+function untoldOf({ entry, root, stop }: Said): Runbook | undefined {
   if (number(root, ATTR.fanoutAcked) < number(root, ATTR.fanoutPlanned)) return 'LosslessFanOutIncomplete';
   if (['unconfirmed', 'failed'].includes(String(root?.tags[ATTR.deregisterResult])))
     return 'LosslessDeregistrationNotConfirmed';
+  if (stop?.tags[ATTR.errorType] === 'reset') return 'LosslessRequestsReset';
   if (entry?.tags[ATTR.entryTold] === false) return 'LosslessEntryNotTold';
   return entry?.tags[ATTR.entryEndedBy] === 'coming' ? 'LosslessEntryStillSending' : undefined;
 }

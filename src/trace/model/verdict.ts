@@ -93,6 +93,7 @@ export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INF
   // Most spans of a killed process may be missing, and nothing tells which.
   const missing = result === KILLED ? [] : missingParts(kind, result, [...byName.keys()], named, orphans);
   const wrong = kind === 'offline' ? wrongOf(result, named, afterAck, stranded) : [];
+  const causes = wrong.map(({ text }) => text);
   return {
     traceId,
     kind,
@@ -121,7 +122,7 @@ export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INF
       ),
     ),
     whole: missing.length === 0 && result !== KILLED,
-    problems: [...wrong.map(({ text }) => text), ...failures(kind, result, spans), ...missing],
+    problems: [...causes, ...failures(kind, result, spans, causes), ...missing],
     runbook: wrong[0]?.runbook ?? (missing.length > 0 && result !== 'missing' ? 'LosslessTelemetrySpooled' : null),
   };
 }
@@ -171,8 +172,13 @@ function wrongOf(result: string, named: Named, afterAck: number, stranded: numbe
   ];
 }
 
-/** Failed GoAways, and failed parts of the work. */
-function failures(kind: TraceKind, result: string, spans: readonly Span[]): readonly string[] {
+/** Failed GoAways, and failed parts of the work. @param causes what is said of the shutdown already */
+function failures(
+  kind: TraceKind,
+  result: string,
+  spans: readonly Span[],
+  causes: readonly string[],
+): readonly string[] {
   const failed = spans.filter((span) => span.isError && span.name === spanName('goaway'));
   // The cause of a time-out already says what the drain and the stop say.
   const told: readonly string[] =
@@ -180,7 +186,9 @@ function failures(kind: TraceKind, result: string, spans: readonly Span[]): read
   const works: readonly string[] = [...PHASES[kind].filter((phase) => !told.includes(phase)), 'handler' as const].map(
     spanName,
   );
-  const others = spans.filter((span) => span.isError && works.includes(span.name));
+  const others = spans.filter(
+    (span) => span.isError && works.includes(span.name) && !causes.includes(span.message ?? ''),
+  );
   return [
     ...failed.map(
       (span) => span.message || `the GoAway to ${span.tags[ATTR.peerService]} failed: ${span.tags[ATTR.goawayResult]}`,

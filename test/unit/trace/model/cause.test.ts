@@ -65,6 +65,11 @@ describe('the cause of a shutdown that ended badly', () => {
       { root: { [ATTR.deregisterResult]: 'unconfirmed' } },
       'LosslessDeregistrationNotConfirmed',
     ],
+    [
+      'clients that came as the instance stopped, whose balancer did not know either',
+      { entry: { [ATTR.entryTold]: false }, stop: { [ATTR.errorType]: 'reset' } },
+      'LosslessRequestsReset',
+    ],
     ['a balancer that did not know', { entry: { [ATTR.entryTold]: false } }, 'LosslessEntryNotTold'],
     ['callers that kept coming', { entry: { [ATTR.entryEndedBy]: 'coming' } }, 'LosslessEntryStillSending'],
     ['anything else', {}, undefined],
