@@ -163,14 +163,16 @@ const cases: Readonly<Record<string, RuleCase>> = {
       ],
     },
   },
-  'requests that were cut at the deadline, and a stop that failed otherwise or not at all': {
-    series: {
-      [calls('stop', 'shop', { error_type: 'forced' })]: '_x40 0 2x80',
-      [calls('stop', 'cart', { error_type: 'Error' })]: '_x40 0 1x80',
-      [calls('stop', 'cart')]: '_x40 0 4x80',
+  'requests that were cut at the deadline or came as the instance stopped, and a stop that failed otherwise or not at all':
+    {
+      series: {
+        [calls('stop', 'shop', { error_type: 'forced' })]: '_x40 0 2x80',
+        [calls('stop', 'stock', { error_type: 'reset' })]: '_x40 0 1x80',
+        [calls('stop', 'cart', { error_type: 'Error' })]: '_x40 0 1x80',
+        [calls('stop', 'cart')]: '_x40 0 4x80',
+      },
+      firing: { 12: [critical('LosslessRequestsCut', 'shop'), critical('LosslessRequestsReset', 'stock')], 27: [] },
     },
-    firing: { 12: [critical('LosslessRequestsCut', 'shop')], 27: [] },
-  },
 };
 
 describe.skipIf(missing)('promtool on the generated rules', () => {
