@@ -238,6 +238,7 @@ export class Drain {
     const now = clock.now();
     this.#lookedAt ??= now;
     const waitedMs = now - this.#lookedAt;
+    // Half of the time that was left at the first look.
     const clientMs = Math.min(CLIENT_MS, (waitedMs + deadline.left) / 2);
     await observed.polled();
     if (this.#isUndone) return;

@@ -55,7 +55,7 @@ export async function seal(servers: readonly Server[], clock: Clock): Promise<Se
   return found;
 }
 
-/** Shortens a queue, and begins to connect to it, from its own address, so that no client could have come by the same route. */
+/** Shortens a queue, and begins to connect to it from its own address: packets from another one may take a longer way. */
 function enter({ host, port, listen }: Queue, sources: OwnSources): Socket {
   listen(0);
   return connect({ host, port, localAddress: sources.bindingFor(host) }, undefined).on('error', () => {});
