@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { type Clock, systemClock } from './lifecycle/clock.ts';
+import { type Clock, sleepSync, systemClock } from './lifecycle/clock.ts';
 import type { Sink } from './lifecycle/journal.ts';
 import type { LifecycleRecord, SpanIds, WorkRecord } from './lifecycle/records.ts';
 import { refusal } from './lifecycle/refusal.ts';
@@ -63,7 +63,7 @@ function write(bytes: Buffer, tries: number): boolean {
       if (rest.length === 0) return true;
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN') return false;
-      if (left > 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      if (left > 1) sleepSync(1);
     }
   return false;
 }

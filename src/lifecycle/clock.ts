@@ -65,3 +65,8 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
       });
   });
 }
+
+/** Blocks the thread for `ms` milliseconds: only where the system needs a moment and nothing else may run meanwhile. */
+export function sleepSync(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}

@@ -103,9 +103,6 @@ export interface Drained {
   readonly resetsClient: boolean;
 }
 
-/** The callers at the end of a drain. */
-type Callers = Pick<Drained, 'keptComing' | 'resetsClient'>;
-
 /**
  * Waits until traffic is over: all consumers are idle, nothing is in flight or arriving, no request has started or ended for the
  * quiet window, the wait for callers that could not be told is over, and the kernel's queues are empty. Ends at the deadline at
@@ -263,7 +260,7 @@ export class Drain {
     return observed.unread() === 0 && clock.now() - before <= STALL_MS ? 'sealed' : 'open';
   }
 
-  #end(result: DrainResult, { keptComing = false, resetsClient = false }: Partial<Callers> = {}): void {
+  #end(result: DrainResult, callers: Partial<Pick<Drained, 'keptComing' | 'resetsClient'>> = {}): void {
     this.#timer?.cancel();
     const consumers = this.#options.observed.consumers();
     const { reason: holdReason, until } = consumers.holding;
@@ -273,8 +270,9 @@ export class Drain {
       holdMs: holdReason === 'none' ? 0 : Math.max(0, Math.round(until - this.#options.since)),
       holdReason,
       longestStallMs: this.#longestStallMs,
-      keptComing,
-      resetsClient,
+      keptComing: false,
+      resetsClient: false,
+      ...callers,
     });
   }
 }

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { within } from '../../lifecycle/within.ts';
@@ -23,14 +24,14 @@ interface Inside {
  */
 export async function sayGoodbye(idle: readonly Socket[], clock: Clock, leftMs: number): Promise<number> {
   let crossed = 0;
-  const ending = idle.filter(isWithoutAnswer).map((socket) => {
-    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    // The parser of the server reads no more of it.
-    socket.removeAllListeners('data').once('data', () => crossed++);
-    socket.end();
-    return closed;
-  });
-  if (ending.length > 0) await within(clock, Math.min(CROSSING_MS, leftMs), Promise.all(ending), () => {});
+  const ending = idle.filter(isWithoutAnswer);
+  // The parser of the server reads no more of them.
+  for (const socket of ending)
+    socket
+      .removeAllListeners('data')
+      .once('data', () => crossed++)
+      .end();
+  await allClosed(ending, clock, Math.min(CROSSING_MS, leftMs));
   for (const socket of idle) socket.destroy();
   return crossed;
 }
@@ -39,4 +40,11 @@ export async function sayGoodbye(idle: readonly Socket[], clock: Clock, leftMs: 
 function isWithoutAnswer(socket: Socket): boolean {
   const { parser, _httpMessage: answer } = socket as Inside;
   return Boolean(parser) && !answer && !socket.destroyed;
+}
+
+/** Resolves when each connection or session has emitted `close`, and after `ms` milliseconds at the latest. */
+export async function allClosed(open: readonly EventEmitter[], clock: Clock, ms: number): Promise<void> {
+  if (open.length === 0) return;
+  const closed = open.map((one) => new Promise((resolve) => one.once('close', resolve)));
+  await within(clock, ms, Promise.all(closed), () => {});
 }

@@ -21,6 +21,7 @@ import { Drain, type Drained, QUIET_MS } from './drain.ts';
 import { Fanout } from './fanout.ts';
 import { type CallEnd, endOf } from './goaway.ts';
 import { HandlerRuns } from './handler-runs.ts';
+import { OwnSources } from './own-sources.ts';
 import { Presences } from './presence.ts';
 import { describeTimeout, failureOf, type Outcome, resultOf } from './result.ts';
 import { Retirement } from './retirement.ts';
@@ -287,6 +288,7 @@ export class Offline {
     const { clock, curve, journal, settings, tasks, traffic } = this.#context;
     const tasksStart = tasks.count > 0 ? tasks.count : undefined;
     const work = journal.start('drain', { parent: this.ids, facts: { inflightStart: traffic.inflight, tasksStart } });
+    const sources = new OwnSources();
     const drain = new Drain({
       clock,
       deadline: this.#deadline,
@@ -306,7 +308,7 @@ export class Offline {
         hasConnections: () => traffic.hasConnections,
         aside: () => traffic.aside,
         unread: () => unreadInKernel(traffic.ports),
-        seal: async () => (this.#untold.isPortShared ? 'cannot' : await seal(traffic.servers, clock)),
+        seal: async () => (this.#untold.isPortShared ? 'cannot' : await seal(traffic.servers, clock, sources)),
         polled: () => new Promise((resolve) => setImmediate(resolve)),
       },
     });

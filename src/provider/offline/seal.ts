@@ -1,10 +1,10 @@
 import type { Server, Socket } from 'node:net';
 import { connect } from '../../io/connect.ts';
-import type { Clock } from '../../lifecycle/clock.ts';
+import { type Clock, sleepSync } from '../../lifecycle/clock.ts';
 import { isWorker } from '../../process/cluster.ts';
 import { reachableHere } from '../registration/advertise.ts';
 import { queuesOf } from '../traffic/kernel.ts';
-import { OwnSources } from './own-sources.ts';
+import type { OwnSources } from './own-sources.ts';
 
 /** More than any kernel allows, so the listener gets what the kernel allows (Linux, net.core.somaxconn): the old length cannot be read. */
 const LONGEST_QUEUE = 65_535;
@@ -38,12 +38,12 @@ interface Queue {
  *
  * Close the listeners in the turn in which it resolves: in the next one the event loop accepts what is in a queue.
  *
+ * @param sources from which address the plugin's own connections come
  * @returns what it found; unless `sealed`, the queues are as they were. Never rejects
  */
-export async function seal(servers: readonly Server[], clock: Clock): Promise<Seal> {
+export async function seal(servers: readonly Server[], clock: Clock, sources: OwnSources): Promise<Seal> {
   const queues = process.platform !== 'linux' || isWorker() ? [] : servers.flatMap(queueOf);
   if (queues.length < servers.length) return 'cannot';
-  const sources = new OwnSources();
   const guests = queues.map((queue) => enter(queue, sources));
   // A socket connects in the next tick, which is in this turn.
   await new Promise<void>((resolve) => process.nextTick(resolve));
@@ -71,7 +71,7 @@ function lookUntilFull(ports: ReadonlySet<number>, guests: ReadonlySet<number>, 
     if (queued > connected || handshakes > guests.size - connected) return 'client';
     if (queued === guests.size) return 'sealed';
     if (clock.now() >= until) return 'open';
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    sleepSync(1);
   }
 }
 

@@ -1,10 +1,8 @@
 import type { Server } from 'node:net';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { Facts } from '../../lifecycle/facts.ts';
-import { within } from '../../lifecycle/within.ts';
-import type { Session } from '../traffic/session.ts';
 import type { Traffic } from '../traffic/traffic.ts';
-import { sayGoodbye } from './goodbye.ts';
+import { allClosed, sayGoodbye } from './goodbye.ts';
 import type { StreamEnds } from './streams.ts';
 
 /** Longest wait for clients to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
@@ -31,13 +29,14 @@ export async function stop(traffic: Traffic, { clock, ends, leftMs }: StopOption
   const { busy, checks, idle } = traffic.connections;
   for (const socket of [...busy, ...checks]) socket.destroy();
   const lost = ends.cut(traffic.streams);
-  for (const { http2 } of sessions) if (!http2.destroyed) http2.close();
+  const open = sessions.map(({ http2 }) => http2).filter(({ destroyed }) => !destroyed);
+  for (const http2 of open) http2.close();
   const [crossed] = await Promise.all([
     sayGoodbye(idle, clock, leftMs),
-    allClosed(sessions, clock, Math.min(GOODBYE_MS, leftMs)),
+    allClosed(open, clock, Math.min(GOODBYE_MS, leftMs)),
   ]);
   for (const { http2, isAwaited } of traffic.streams) if (isAwaited) lost.add(http2.session);
-  for (const { http2 } of sessions) if (!http2.destroyed) http2.destroy();
+  for (const http2 of open) if (!http2.destroyed) http2.destroy();
   for (const server of servers) if ('closeAllConnections' in server) server.closeAllConnections();
   return {
     listeners: servers.length,
@@ -46,14 +45,6 @@ export async function stop(traffic: Traffic, { clock, ends, leftMs }: StopOption
     ended: ends.count,
     crossed,
   };
-}
-
-/** Resolves when every session has ended, and soon. */
-async function allClosed(sessions: readonly Session[], clock: Clock, ms: number): Promise<void> {
-  const open = sessions.filter(({ http2 }) => !http2.destroyed);
-  if (open.length === 0) return;
-  const closed = open.map(({ http2 }) => new Promise((resolve) => http2.once('close', resolve)));
-  await within(clock, ms, Promise.all(closed), () => {});
 }
 
 /** The listening handle of a server (lib/net.js). */

@@ -4,6 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 /** A connection that is open on both sides, in `/proc/net/tcp` (Linux, include/net/tcp_states.h). */
 const ESTABLISHED = 0x01;
 
+/** A listening socket. */
 const LISTENING = 0x0a;
 
 /** Further states: established, close-wait, listening. */

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../../../src/lifecycle/clock.ts';
+import { sleepSync, systemClock } from '../../../../src/lifecycle/clock.ts';
+import { OwnSources } from '../../../../src/provider/offline/own-sources.ts';
 import { seal } from '../../../../src/provider/offline/seal.ts';
 import { stopListening } from '../../../../src/provider/offline/stop.ts';
 import { portOf } from '../../../support/listening.ts';
@@ -37,11 +38,8 @@ function connectNow(server: Server): string {
 
 /** Seals in this turn. */
 async function sealed(queues: readonly Server[]): Promise<void> {
-  while ((await seal(queues, systemClock)) !== 'sealed') await new Promise((resolve) => setImmediate(resolve));
-}
-
-function block(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  while ((await seal(queues, systemClock, new OwnSources())) !== 'sealed')
+    await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe.runIf(process.platform === 'linux')('a sealed accept queue', () => {
@@ -58,7 +56,7 @@ describe.runIf(process.platform === 'linux')('a sealed accept queue', () => {
         said += text;
       });
       // The client connects within this turn.
-      block(500);
+      sleepSync(500);
       stopListening({ servers: [server as never] });
       await once(client, 'close');
       expect(said).toBe('ECONNREFUSED\n');
@@ -76,18 +74,18 @@ describe.runIf(process.platform === 'linux')('a sealed accept queue', () => {
     let accepted = 0;
     server.on('connection', () => accepted++);
     expect(connectNow(server)).toBe('connected\n');
-    expect(await seal([server], systemClock)).toBe('client');
+    expect(await seal([server], systemClock, new OwnSources())).toBe('client');
     // More than the shortest queue takes, without a turn of the event loop.
     expect([connectNow(server), connectNow(server), connectNow(server)]).toEqual(Array(3).fill('connected\n'));
     await expect.poll(() => accepted).toBeGreaterThanOrEqual(4);
-    await expect.poll(() => seal([server], systemClock)).toBe('sealed');
+    await expect.poll(() => seal([server], systemClock, new OwnSources())).toBe('sealed');
   });
 });
 
 describe('a queue is left alone', () => {
   test('of a Unix socket', async () => {
     const server = await listen({ path: join(useScratchFolder(), 'app.sock') });
-    expect(await seal([server], systemClock)).toBe('cannot');
+    expect(await seal([server], systemClock, new OwnSources())).toBe('cannot');
   });
 
   test('of a socket that the process was given', async () => {
