@@ -3,7 +3,14 @@ import { fileURLToPath } from 'node:url';
 import { PATIENCE_MS, until } from '../until.ts';
 import { LINE, NODES, type NodeLine } from './node-lines.ts';
 
-const KEEP_COMPILED = new URL('keep-compiled.mjs', import.meta.url).href;
+const { NODE_COMPILE_CACHE } = process.env;
+
+/** The cache of compiled code, for every child. */
+const CACHE = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
+
+/** Arguments of Node.js that keep what a child has compiled. */
+const KEEPS =
+  NODE_COMPILE_CACHE === undefined ? [] : [`--import=${new URL('keep-compiled.mjs', import.meta.url).href}`];
 
 /** How a child ended; one of the two is null. */
 export interface Ending {
@@ -39,11 +46,10 @@ export class Child {
   #hasEnded = false;
 
   constructor(command: string, args: readonly string[], { env = {}, cwd, ipc = false }: ChildOptions = {}) {
-    const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
-    const cache = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
+    const { PATH = '', HOME = '' } = process.env;
     const stdio = ['pipe', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])] as const;
     this.process = spawn(command, args, {
-      env: { PATH, HOME, ...cache, ...env },
+      env: { PATH, HOME, ...CACHE, ...env },
       cwd,
       detached: true,
       stdio: [...stdio],
@@ -70,8 +76,7 @@ export class Child {
   /** Runs a file of this repository (a URL, or a path) under Node.js, TypeScript too. */
   static node(file: URL | string, { line = LINE, args = [], nodeArgs = [], ...options }: NodeOptions = {}): Child {
     const path = file instanceof URL ? fileURLToPath(file) : file;
-    const keeps = process.env['NODE_COMPILE_CACHE'] === undefined ? [] : [`--import=${KEEP_COMPILED}`];
-    const flags = ['--disable-warning=ExperimentalWarning', ...keeps, ...nodeArgs];
+    const flags = ['--disable-warning=ExperimentalWarning', ...KEEPS, ...nodeArgs];
     return new Child(NODES[line], [...flags, path, ...args.map(String)], options);
   }
 
